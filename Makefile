@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test check bench soak test-broker test-all format lock clean
+.PHONY: help demo test check bench soak test-broker test-pyftms test-all format lock clean
 
 help: ## what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 24
@@ -32,7 +32,29 @@ test-broker: .venv/.dev ## the real Mosquitto
 	  { echo "mosquitto is not installed: apt install mosquitto"; exit 1; }
 	PATH="$$PATH:/usr/sbin" $(BIN)/python -m pytest -m broker
 
-test-all: check test test-broker ## every tier there is
+# pyftms is somebody else's FTMS client; it needs Python 3.12 or 3.13 and an environment of its own.
+ORACLE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/retrowalk/pyftms-0.4.15
+ORACLE_PYTHON ?= $(shell for name in python3.13 python3.12; do \
+  $$name -c 'import venv' 2>/dev/null && echo $$name && break; done)
+
+test-pyftms: $(ORACLE)/ready ## a client from elsewhere on the simulated treadmill
+	$(ORACLE)/bin/python -m pytest -p no:cacheprovider tests/test_pyftms.py
+
+bench: $(ORACLE)/ready ## figures and ratios, in one run
+	$(ORACLE)/bin/python -m tests.bench
+
+$(ORACLE)/ready: requirements.txt
+	@[ -n "$(ORACLE_PYTHON)" ] || \
+	  { echo "pyftms needs Python 3.12 or 3.13: set ORACLE_PYTHON"; exit 1; }
+	$(ORACLE_PYTHON) -m venv $(ORACLE)
+	$(ORACLE)/bin/python -m pip install --quiet --requirement requirements.txt pyftms==0.4.15 \
+	  pytest==9.2.0 pytest-asyncio pytest-timeout looptime hypothesis
+	touch $@
+
+soak: .venv/.dev ## the long stateful and random runs
+	$(BIN)/python -m tests.soak
+
+test-all: check test test-broker test-pyftms ## every tier there is
 
 format: .venv/.dev ## put the code into the house's form
 	$(BIN)/ruff format

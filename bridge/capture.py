@@ -5,6 +5,7 @@ A `CaptureTap` sits beside a control loop and writes down what goes by. Refuses 
 
 import asyncio
 import json
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import fields
@@ -27,6 +28,8 @@ from bridge.core.messages import (
     json_value,
 )
 
+_log = logging.getLogger(__name__)
+
 CONTROL_POINT = 0x2AD9
 CONNECT_TIMEOUT_S = 30.0
 """A treadmill that is on and free answers a scan and a connect within a few seconds."""
@@ -41,6 +44,7 @@ class CaptureTap:
         self._began_s = began_s
         self._headed = False
         self._early: list[dict[str, object]] = []
+        self._failed = False
         self.frames = 0
 
     def driven_by(self, pilot: PilotSettings) -> None:
@@ -111,8 +115,14 @@ class CaptureTap:
             self._early.append(line)
 
     def _put(self, values: dict[str, object]) -> None:
-        self._file.write(json.dumps(values, allow_nan=False) + "\n")
-        self._file.flush()
+        if self._failed:
+            return
+        try:
+            self._file.write(json.dumps(values, allow_nan=False) + "\n")
+            self._file.flush()
+        except OSError as error:  # a full disk ends the capture, never the walk
+            self._failed = True
+            _log.error("the capture ends here: %s", error)
 
 
 _NAMES = {

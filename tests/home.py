@@ -26,7 +26,7 @@ from bridge.settings import Settings
 from bridge.simulator.ftms_server import FtmsServer
 from bridge.simulator.gatt import GattTreadmill
 
-SPEEDUP = 50.0
+SPEEDUP = 40.0
 SOON_S = 40.0
 """Real seconds for whatever a test waits for; the longest, a first rise in real time, takes 20."""
 
@@ -127,6 +127,10 @@ class Person:
             f"{treadmill}/result",
             lambda said: said["id"] == ident and said["outcome"] != "accepted",
         )
+
+    def numbers(self, treadmill: str) -> list[int]:
+        """The numbers of its events as they came, repeats dropped as every consumer must."""
+        return list(dict.fromkeys(said["seq"] for said in self.on(f"{treadmill}/event")))
 
     def types(self, treadmill: str) -> list[str]:
         """The events so far, by type."""

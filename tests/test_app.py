@@ -112,7 +112,7 @@ async def test_two_treadmills_walk_apart(tmp_path: Path, monkeypatch: pytest.Mon
         ended = await person.event("garage", "session_ended")
         assert ended["data"]["reason"] == "finished"
         for treadmill in ("garage", "attic"):
-            numbers = [each["seq"] for each in person.on(f"{treadmill}/event")]
+            numbers = person.numbers(treadmill)
             assert numbers == list(range(1, len(numbers) + 1))
 
 
@@ -205,7 +205,7 @@ async def test_an_edge_with_a_bug_takes_no_belt_down(
         assert failed.is_set()
         assert ended["data"]["reason"] == "finished"
         assert home.speed_kmh("garage") < REST_KMH
-        numbers = sorted({each["seq"] for each in person.on("garage/event")})
+        numbers = person.numbers("garage")
         assert numbers == list(range(1, len(numbers) + 1))
     assert "mqtt failed; starting it again" in caplog.messages
 

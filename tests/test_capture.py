@@ -215,3 +215,22 @@ def test_any_bytes_replay(frames: list[tuple[str, bytes]]) -> None:
     ]
     done = replay(header, list(items), settings_for(header), "first-minute")
     assert done.frames == len(frames)
+
+
+def test_a_full_disk_ends_the_capture_and_not_the_walk(tmp_path: Path) -> None:
+    """What cannot be written is given up, once and for all."""
+    file = (tmp_path / "full.jsonl").open("w", encoding="utf-8")
+    tap = CaptureTap(file, 0.0)
+    tap.item(0.0, LinkUp(machine=Machine()))
+    file.close()
+
+    class Full:
+        """A disk without room."""
+
+        def write(self, _: str) -> int:
+            raise OSError(28, "No space left on device")
+
+    tap._file = Full()  # type: ignore[assignment]
+    tap.tick(1.0)
+    tap.tick(2.0)
+    assert tap._failed

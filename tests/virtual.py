@@ -41,10 +41,12 @@ from bridge.core.messages import (
     WriteOutcome,
 )
 from bridge.core.pilot import Pilot
+from bridge.core.quirks import STANDARD
 from bridge.profiles import load_language, load_levels, load_programs
 from bridge.simulator.belt import BeltSpec
 from bridge.simulator.ftms_server import FtmsServer
 from bridge.simulator.habits import parse_fault
+from bridge.simulator.model import Model
 
 STEP_S = 0.05
 _Range = TypeVar("_Range")
@@ -99,6 +101,7 @@ class Walk:
 
     settings: PilotSettings = field(default_factory=settings)
     spec: BeltSpec = field(default_factory=BeltSpec)
+    model: Model | None = None
     faults: tuple[str, ...] = ()
     hears: float | None = 2.0
     answers: float | None = 6.0
@@ -114,9 +117,13 @@ class Walk:
     def __post_init__(self) -> None:
         """Connect; one listening voice."""
         self.pilot = Pilot(self.settings)
-        self.server = FtmsServer(
-            spec=self.spec, faults=[parse_fault(fault) for fault in self.faults], now_s=self.now_s
-        )
+        faults = [parse_fault(fault) for fault in self.faults]
+        if self.model is None:
+            self.server = FtmsServer(spec=self.spec, faults=faults, now_s=self.now_s)
+        else:
+            self.server = FtmsServer(
+                spec=self.model.spec, habits=self.model.habits, faults=faults, now_s=self.now_s
+            )
         self.later: list[tuple[float, Callable[[], None]]] = []
         self.wakes_at_s = self.now_s
         self.prompt_seen: str | None = None
@@ -128,13 +135,15 @@ class Walk:
     # --- the world -------------------------------------------------------------------------------
 
     def connect(self) -> None:
-        """The radio finds the machine."""
+        """The radio finds the machine, and the link unlocks it as its profile says."""
         self.server.connect(self.now_s, 185)
+        self._unlock("connect")
         self.give(
             LinkUp(
                 machine=Machine(
                     speed_range=self._range(0x2AD4, decode_speed_range),
                     incline_range=self._range(0x2AD5, decode_incline_range),
+                    controllable=CONTROL_POINT not in self.server.habits.lacks,
                 ),
                 device=self.device,
             )
@@ -174,9 +183,16 @@ class Walk:
             self.after(0.0, WriteOutcome(write_id=write.write_id, error="not connected"))
             return
         self.writes.append((self.now_s, write.payload))
+        self._unlock("each-write")
         error = self.server.control_write(write.payload, self.now_s)
         self.answered.append(error)
         self.after(0.0, WriteOutcome(write_id=write.write_id, att_error=error))
+
+    def _unlock(self, at: str) -> None:
+        quirks = self.settings.devices.get(self.device, STANDARD)
+        for preamble in quirks.preamble:
+            if preamble.at == at:
+                self.server.vendor_write(preamble.characteristic, preamble.payload, self.now_s)
 
     def after(self, seconds: float, item: Input) -> None:
         """Hand this input to the pilot later."""
@@ -204,7 +220,7 @@ class Walk:
         self.wakes_at_s = self.pilot.next_wakeup_s(self.now_s)
 
     def _person(self) -> None:
-        prompt = self.state.prompt
+        prompt = self.pilot.deck.prompts.open
         if prompt is not None and prompt.id != self.prompt_seen:
             self.prompt_seen = prompt.id
             if self.answers is not None:

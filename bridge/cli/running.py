@@ -54,7 +54,7 @@ def demo(
     """See the whole product, with nothing to install or own.
 
     A simulated treadmill on a virtual Bluetooth link, a broker, and a walker
-    who answers prompts. Ends with a summary, a plot and a FIT file.
+    who answers prompts. Ends by itself, with a summary.
 
     For example:
 

@@ -79,6 +79,12 @@ class Changes:
             return speed_kmh, incline_pct
         return min(speed_kmh, change.speed_kmh), min(incline_pct, change.incline_pct)
 
+    def fall(self) -> None:
+        """Slower was wanted in between: a faster that was announced before is off."""
+        change = self.pending
+        if change is not None and change.speed_kmh > change.from_kmh:
+            self.pending = None
+
     def reached(self, speed_kmh: float, incline_pct: float) -> bool:
         """Cleared has come to where the pending change leads; it is over."""
         change = self.pending

@@ -6,6 +6,7 @@ measured, or ends as unknown when nobody can tell. Refuses to know topics, pages
 
 import math
 from collections.abc import Callable, Mapping
+from typing import assert_never
 
 from bridge.core import holding, stopping, turning
 from bridge.core.deck import TARGETS, Deck, HaltGoal, OpenCommand
@@ -129,6 +130,9 @@ _NOT_RESUMABLE = {
 
 
 def _wait_for_rest(deck: Deck, command: Command, now_s: float) -> None:
+    """Answer now, and finally at rest; a repeat of a stop that is still open shares its answer."""
+    if any(each.id == command.id for each in deck.commands):
+        return
     deck.result(command.id, command.verb, Outcome.ACCEPTED)
     gives_up_at_s = now_s + STOP_RESULT_TIMEOUT_S
     deck.commands.append(OpenCommand(id=command.id, verb=command.verb, gives_up_at_s=gives_up_at_s))
@@ -242,6 +246,8 @@ def _confirm(deck: Deck, command: Command, now_s: float) -> Answer:
             turning.confirmed(deck, now_s)
         case PromptKind.RESUME:
             holding.release(deck, now_s)
+        case _:
+            assert_never(prompt.kind)
     return Outcome.CONFIRMED
 
 

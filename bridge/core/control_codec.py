@@ -305,7 +305,7 @@ def step_down_kmh(speed_kmh: float, speed_range: SpeedRange) -> float:
     if not math.isfinite(speed_kmh) or low > high:
         raise ValueError(f"nothing for {speed_kmh!r} lies from {low} to {high}")
     steps = math.floor((min(max(speed_kmh, low), high) - low) / step + _DUST)
-    return round(low + steps * step, 4)
+    return round(low + steps * step, 7)
 
 
 def _whole(value: float) -> bool:

@@ -191,6 +191,9 @@ class ControlPoint:
         """The write that should leave now, if any. A stop waits for no procedure and no pacing."""
         if self.stop is not None and now_s >= self.retry_at_s:
             kind, self.stop = self.stop, None
+            if now_s < self._paced_until_s:
+                # Sent at once all the same, and again when this machine listens again for certain.
+                self.stop, self.retry_at_s = kind, now_s + self.quirks.write_pacing_ms / 1000
             return self._send(kind, self._stop_payload(kind), now_s)
         if self.outstanding is not None or self.stop is not None or now_s < self._paced_until_s:
             return None

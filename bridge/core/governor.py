@@ -367,6 +367,8 @@ def _rise(wanted_kmh: float, view: View) -> ClearedSpeed | Refused:
         if (reason := rule(view)) is not None:
             return Refused(reason=reason)
     assert view.permit is not None  # `announced` has passed
+    if view.permit.speed_kmh <= view.permit.from_kmh + _DUST:
+        return Refused(reason=Reason.RAMP)  # S6: what was said has been done, or was of the incline
     wanted_kmh = min(wanted_kmh, max(one_step(view, view.permit), view.cleared_speed_kmh))
     return ramp(wanted_kmh, view)
 
@@ -453,6 +455,8 @@ def _incline_up(wanted_pct: float, view: View, limits: InclineRange) -> ClearedI
         if (reason := rule(view)) is not None:
             return Refused(reason=reason)
     assert view.permit is not None  # `announced` has passed
+    if view.permit.incline_pct <= view.permit.from_pct + _DUST:
+        return Refused(reason=Reason.RAMP)  # S6: what was said has been done, or was of the speed
     passed_s = view.now_s - _rise_began_s(view)
     risen = grown(view.level.incline_rate_pct_per_s, passed_s, limits.step_incline_pct)
     limit_pct = min(wanted_pct, view.permit.incline_pct, view.cleared_incline_pct + risen)

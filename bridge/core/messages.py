@@ -187,7 +187,7 @@ class StatusCode(IntEnum):
 # --- what the machine says -----------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)  # no slots: the decoder fills the dictionary in one go
 class Reading:
     """One Treadmill Data record (0x2ACD), or one fragment of it; absent fields are ``None``.
 

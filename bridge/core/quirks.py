@@ -317,6 +317,9 @@ def correct_status(status: MachineStatus, quirks: Quirks, *, at_rest: bool) -> M
 def machine_limits(machine: Machine, quirks: Quirks) -> Machine:
     """``machine`` with the ranges it really has, in km/h and percent. Never raises.
 
+    Targets in mph are asked in tenths of a mile per hour: a console that counts miles has no finer
+    ones, and a target between two of them would look like somebody's hand at the console.
+
     An override that would leave an empty range is left out. Without an incline that works there
     is no incline range, and what cannot be stopped cannot be controlled.
     """
@@ -329,6 +332,8 @@ def machine_limits(machine: Machine, quirks: Quirks) -> Machine:
         max_speed_kmh=quirks.max_speed_kmh,
         step_speed_kmh=quirks.step_speed_kmh,
     )
+    if speed_range is not None and quirks.target_unit != "kmh":
+        speed_range = _on_tenths_of_a_mile(speed_range)
     incline_range = _overridden(
         machine.incline_range or quirks.default_incline_range,
         min_incline_pct=quirks.min_incline_pct,
@@ -351,6 +356,15 @@ def _range_in_kmh(in_mph: SpeedRange) -> SpeedRange:
         max_speed_kmh=in_mph.max_speed_kmh * KMH_PER_MPH,
         step_speed_kmh=in_mph.step_speed_kmh * KMH_PER_MPH,
     )
+
+
+def _on_tenths_of_a_mile(told: SpeedRange) -> SpeedRange:
+    """A console that counts miles steps by 0.1 mph, whatever its range says in km/h."""
+    tenth_kmh = KMH_PER_MPH / _DECI
+    if told.step_speed_kmh >= tenth_kmh - _DUST:
+        return told
+    low = math.ceil(told.min_speed_kmh / tenth_kmh - _GRID_DUST) * tenth_kmh
+    return replace(told, min_speed_kmh=low, step_speed_kmh=tenth_kmh)
 
 
 def _overridden(told: Any, **overrides: float | None) -> Any:

@@ -133,8 +133,8 @@ def _act_on(deck: Deck, finding: Finding | None, now_s: float) -> None:
             holding.begin(deck, Reason.NOT_FOLLOWING, now_s, measured_kmh=measured_kmh)
         case Finding.CONSOLE:
             _console_override(deck, measured_kmh, now_s)
-        case Finding.STALE | None:
-            pass
+        case _:
+            pass  # nothing, or silence, which time tells (`look_for_silence`)
 
 
 def _console_override(deck: Deck, speed_kmh: float | None, now_s: float) -> None:

@@ -263,6 +263,8 @@ def _ease_for_heart(deck: Deck, now_s: float) -> None:
 
 def _hand_out(deck: Deck, speed_kmh: float, incline_pct: float, now_s: float) -> None:
     drive, changes = deck.drive, deck.changes
+    if speed_kmh < drive.cleared_speed_kmh - _DUST:
+        changes.fall()
     if speed_kmh < drive.cleared_speed_kmh - _DUST and changes.falling_to_kmh != speed_kmh:
         changes.falling_to_kmh = speed_kmh
         drive.change_due(now_s)

@@ -6,6 +6,8 @@ of two words: at rest, or unknown. Anything that spoils the walk-down (no data, 
 that does not slow, a machine that says no) turns it into a Stop at once.
 """
 
+from typing import assert_never
+
 from bridge.core.belt import STALE_AFTER_S
 from bridge.core.deck import TARGETS, Deck, Halt, HaltGoal, TurnStep
 from bridge.core.governor import adoption_max_kmh, reachable_kmh
@@ -25,6 +27,10 @@ alarm."""
 START_TAKES_S = 6.0
 """How long a belt may still stand after Start (consoles count down from three, and data come once
 a second): in this time a standing belt is no sign that it stays so."""
+
+STANDS_PERIODS = 1.2
+"""For how many of the machine's periods rest must go uncontradicted: a single record of zero may
+lie (Merach sends such, QZ horizontreadmill.cpp:2891)."""
 
 FLOOR_TOLERANCE_KMH = 0.2
 FINISHED = "finished"
@@ -100,8 +106,11 @@ def step(deck: Deck, now_s: float) -> None:
 
 def stands(deck: Deck, now_s: float) -> bool:
     """The belt is measured at rest, and no start is under way that it has yet to follow."""
+    belt = deck.belt
     starting = now_s - deck.started_at_s < START_TAKES_S
-    if deck.belt.at_rest and deck.belt.fresh(now_s) and not starting:
+    stood_s = now_s - belt.steady_since_s
+    settled = stood_s >= STANDS_PERIODS * belt.period_s - _DUST
+    if belt.at_rest and belt.fresh(now_s) and settled and not starting:
         return True
     return _fell_silent(deck, now_s)
 
@@ -191,6 +200,8 @@ def _at_rest(deck: Deck, halt: Halt, now_s: float) -> None:
             # What may be started again; anything faster is a runaway.
             most_kmh = adoption_max_kmh(deck.who.level, deck.belt.speed_range)
             deck.drive.watch.adopt(most_kmh, now_s)
+        case _:
+            assert_never(halt.goal)
 
 
 def _not_obeyed(deck: Deck, halt: Halt, now_s: float) -> None:
@@ -202,6 +213,7 @@ def _not_obeyed(deck: Deck, halt: Halt, now_s: float) -> None:
     reason = Reason.UNKNOWN_OUTCOME if deck.belt.link_up else Reason.LINK_DOWN
     if not halt.alarmed:
         halt.alarmed = True
+        deck.problem = reason
         deck.say("announce.stop_unknown", now_s, urgency=Urgency.ALARM)
         deck.close({Verb.STOP, Verb.PAUSE}, Outcome.UNKNOWN, reason)
     if not deck.belt.link_up:

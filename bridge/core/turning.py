@@ -14,13 +14,14 @@ from collections.abc import Mapping
 from bridge.core import stopping
 from bridge.core.deck import Deck, HaltGoal, TurnStep
 from bridge.core.governor import TURN_MAX_KMH, reachable_kmh
-from bridge.core.messages import Direction, EventType
+from bridge.core.messages import Direction, EventType, Reason
 from bridge.core.prompts import PromptKind
 
 TURN_TRANSITIONS: Mapping[tuple[TurnStep, str], TurnStep] = {
     (TurnStep.SLOWING, "slow and level"): TurnStep.ASKED,
     (TurnStep.SLOWING, "at rest"): TurnStep.HALTING,
     (TurnStep.HALTING, "asked"): TurnStep.ASKED,
+    (TurnStep.HALTING, "moving"): TurnStep.SLOWING,
     (TurnStep.ASKED, "confirmed"): TurnStep.CONFIRMED,
     (TurnStep.ASKED, "confirmed at rest"): TurnStep.AWAITING_START,
     (TurnStep.AWAITING_START, "started"): TurnStep.CONFIRMED,
@@ -28,6 +29,10 @@ TURN_TRANSITIONS: Mapping[tuple[TurnStep, str], TurnStep] = {
 """Every step of a turn; anything else that happens ends in a hold or a stop."""
 
 _SLOW_TOLERANCE_KMH = 0.05
+SLOWING_TIMEOUT_S = 120.0
+"""A belt that is not slow and level by then does not follow: from 10 km/h and 10 % it takes 90 s.
+Some machines report an incline that means nothing (Tunturi T60), and would never be level."""
+
 _LEVEL_PCT = 0.25  # half of the finest incline step in the captures
 _DUST = 1e-9
 
@@ -46,7 +51,10 @@ def step(deck: Deck, now_s: float) -> None:
         case TurnStep.SLOWING:
             _slow_down(deck, now_s)
         case TurnStep.HALTING:
-            _ask(deck, now_s, "prompt.turn_at_rest")
+            if deck.belt.moving:  # one record of zero was not the end of it
+                _move(deck, "moving")
+            else:
+                _ask(deck, now_s, "prompt.turn_at_rest")
         case TurnStep.ASKED | TurnStep.CONFIRMED if not deck.rests_for_turn:
             _keep_slow(deck, deck.drive.cleared_incline_pct, now_s)
         case _:
@@ -84,6 +92,8 @@ def _slow_down(deck: Deck, now_s: float) -> None:
     slow = measured_kmh is not None and measured_kmh <= TURN_MAX_KMH + _SLOW_TOLERANCE_KMH
     if slow and level and deck.belt.fresh(now_s):
         _ask(deck, now_s, "prompt.turn")
+    elif deck.run is not None and deck.run.segment_elapsed_s >= SLOWING_TIMEOUT_S:
+        stopping.begin(deck, Reason.NOT_FOLLOWING.value, now_s)
 
 
 def _level(deck: Deck) -> bool:

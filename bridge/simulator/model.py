@@ -41,9 +41,8 @@ STANDARD: Final = Model(
 )
 """A home treadmill that keeps to the specification."""
 
-_STEPS_IN_MPH: Final = {"min_speed_kmh": 0.3, "max_speed_kmh": 7.5, "step_speed_kmh": 0.01}
-"""The plain body of a console that counts miles. It takes every hundredth: where one steps more
-coarsely than that, its profile says so."""
+_STEPS_IN_MPH: Final = {"min_speed_kmh": 0.3, "max_speed_kmh": 7.5, "step_speed_kmh": 0.1}
+"""The plain body of a console that counts miles, by its usual tenths."""
 
 _SPEEDS: Final = tuple(_STEPS_IN_MPH)
 _INCLINES: Final = ("min_incline_pct", "max_incline_pct", "step_incline_pct")

@@ -1,5 +1,6 @@
 """`core.commands`: what may be asked, and the one final answer that each command gets."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,7 +16,6 @@ from bridge.core.messages import (
     VoicesListening,
     Walker,
 )
-from bridge.core.prompts import PromptKind
 from bridge.profiles import load_levels
 from bridge.simulator.belt import BeltSpec
 from tests.core.conftest import Walking
@@ -353,7 +353,6 @@ class TestTheRest:
         walk = connected()
         assert walk.ask(Verb.CONFIRM)[0].reason is Reason.PROMPT_MISMATCH
         assert walk.ask(Verb.CONFIRM, prompt="x")[0].reason is Reason.PROMPT_MISMATCH
-        assert PromptKind.TETHER.value == "tether"
 
     def test_a_rating_belongs_to_a_session(self, walking: Walking) -> None:
         """During and after one, not without."""
@@ -440,6 +439,15 @@ class TestWhileHoldingAndTurning:
 class TestStopInItsCorners:
     """S7: an answer for every stop, wherever it comes."""
 
+    def test_a_repeat_of_an_open_stop_shares_its_answer(self, walking: Walking) -> None:
+        """QoS 1 delivers twice: obeyed twice, answered once."""
+        walk = at(walking(configured=LONG), 2.0)
+        stop = walk.command(Verb.STOP)
+        walk.give(stop)
+        walk.give(stop)
+        walk.run_to(Phase.ENDED, 60)
+        assert walk.answers_of(stop.id) == [(Outcome.ACCEPTED, None), (Outcome.CONFIRMED, None)]
+
     def test_idle_and_at_rest(self, connected: Walking) -> None:
         """Confirmed: it stands."""
         walk = connected()
@@ -506,3 +514,13 @@ def test_one_start_at_a_time_and_only_when_asked_for(connected: Walking) -> None
     walk.run_for(10.0)
     give(walk, Verb.START)
     assert walk.ask(Verb.START, Source.PAGE)[0].reason is Reason.ONE_AT_A_TIME
+
+
+def test_a_slope_that_the_machine_does_not_tell_is_unknown(walking: Walking) -> None:
+    """Acknowledged, and never measured: nobody says that it is there."""
+    walk = at(walking(configured=HILL), 1.0)
+    walk.server.habits = replace(walk.server.habits, incline_told="absent")
+    walk.pilot.deck.belt.measured_incline_pct = None
+    wish = give(walk, Verb.INCLINE, Source.MQTT, incline_pct=1.0)
+    walk.run_for(110.0)
+    assert walk.final(wish) == (Outcome.UNKNOWN, Reason.UNKNOWN_OUTCOME)

@@ -92,7 +92,6 @@ def test_a_stop_leaves_before_everything_else_of_the_moment(walking: Walking) ->
 def test_control_is_asked_for_again_when_nobody_answered(walking: Walking) -> None:
     """The first request was lost: every five seconds another, and then the program goes on."""
     walk = walking(configured=LONG, faults=("no-indication",))
-    asked = [at_s for at_s, payload in walk.writes if payload == b"\x00"]
     walk.run_for(21.0)
     asked = [at_s for at_s, payload in walk.writes if payload == b"\x00"]
     assert len(asked) >= 4
@@ -110,6 +109,19 @@ def test_a_link_that_is_told_lost_twice_is_lost_once(walking: Walking) -> None:
     assert walk.types.count("holding") == 1
 
 
+def test_a_new_link_without_the_loss_of_the_old_one_is_both(walking: Walking) -> None:
+    """S11: held all the same, and nothing is sent before somebody says go on."""
+    walk = walking(configured=LONG)
+    walk.run_until(lambda each: each.state.speed_kmh == 2.0, 120)
+    walk.answers = None
+    count = len(walk.writes)
+    walk.connect()
+    walk.run_for(20.0)
+    assert walk.state.phase is Phase.HOLDING
+    assert walk.types.count("link_lost") == walk.types.count("link_restored") == 1
+    assert len(walk.writes) == count
+
+
 def test_a_link_lost_without_a_session_is_not_on_the_record(connected: Walking) -> None:
     """It shows in the state."""
     walk = connected()
@@ -124,7 +136,9 @@ def test_a_link_lost_and_found_is_on_the_record(walking: Walking) -> None:
     walk.disconnect()
     walk.run_for(2.0)
     walk.connect()
-    assert walk.types[-2:] == ["holding", "link_restored"] or "link_restored" in walk.types
+    assert walk.types.count("link_lost") == walk.types.count("link_restored") == 1
+    assert any(text.startswith("Connection lost.") for text in walk.phrases())
+    assert walk.phrases()[-1] == "Connected again. Nothing changes until you say so."
     assert walk.event(EventType.LINK_LOST).data == {"detail": "test"}
 
 
@@ -195,3 +209,28 @@ def test_a_write_that_fails_is_unknown(walking: Walking) -> None:
     last = walk.pilot.deck.control_point.last_write_id
     walk.give(WriteOutcome(write_id=last, error="timeout"))
     assert walk.state.acknowledged_speed_kmh == 2.0
+
+
+def test_a_link_lost_while_armed_and_while_stopping(connected: Walking, walking: Walking) -> None:
+    """Armed: disarmed. Stopping: an alarm, and the stop goes on being wanted."""
+    armed = connected(presses_start=None)
+    armed.ask(Verb.ARM, program="first-minute")
+    armed.disconnect()
+    assert armed.event(EventType.DISARMED).data == {"reason": "link_down"}
+    stopping = walking(configured=LONG)
+    stopping.ask(Verb.STOP)
+    stopping.disconnect()
+    assert stopping.state.phase is Phase.STOPPING
+    assert stopping.phrases()[-1].startswith("Connection lost.")
+
+
+def test_a_turn_at_rest_waits_for_start(walking: Walking) -> None:
+    """The pilot looks for the started belt while the turn does."""
+    made = program(
+        stretch("forward", 1.0, 30.0),
+        stretch("turn", 1.0, 30.0),
+        stretch("backward", 1.0, 60.0),
+        level="CARE",
+    )
+    walk = walking("CARE", configured=made)
+    walk.run_until(lambda each: each.state.segment == 3, 120)

@@ -10,7 +10,6 @@ from bridge.core.messages import (
     ControlResponse,
     Delivered,
     EventType,
-    MachineStatus,
     Notification,
     OpCode,
     Outcome,
@@ -137,13 +136,14 @@ def test_a_target_told_in_a_pause_or_while_armed_is_the_consoles_own(connected: 
     assert walk.state.phase is Phase.ARMED
 
 
-def test_a_status_without_its_parameter_is_ignored(walking: Walking) -> None:
-    """Cut off after its opcode: no target is known, and none is assumed."""
+def test_a_status_without_its_parameter(walking: Walking) -> None:
+    """Cut off after its opcode: a target is not known, and a stop or pause is taken for a stop."""
     walk = at_two(walking(configured=LONG))
     walk.give(Notification(STATUS, bytes((StatusCode.TARGET_SPEED_CHANGED,))))
+    phases = [walk.state.phase]
     walk.give(Notification(STATUS, bytes((StatusCode.STOPPED_OR_PAUSED_BY_USER,))))
-    assert isinstance(MachineStatus(opcode=5), MachineStatus)
-    assert "console_override" not in walk.types
+    phases.append(walk.state.phase)
+    assert phases == [Phase.MOVING, Phase.ENDED]
 
 
 def test_while_stopping_the_machines_echoes_are_ours(walking: Walking) -> None:
@@ -423,3 +423,46 @@ def test_a_console_that_asks_before_it_starts(connected: Walking) -> None:
     assert len(walk.sent(OpCode.START_OR_RESUME)) == 1
     walk.give(pressed)  # the belt still stands, and the machine says so again
     walk.run_to(Phase.MOVING, 20)
+
+
+def test_no_handshake_on_stale_data(connected: Walking) -> None:
+    """The machine asks, and nobody sees the belt: no Start goes out."""
+    devices = {"asks": Quirks(start_handshake=True)}
+    walk = connected(configured={**LONG, "devices": devices}, device="asks", presses_start=None)
+    walk.ask(Verb.ARM)
+    walk.run_for(8.0)
+    walk.fault("silent:20")
+    walk.run_for(6.0)
+    walk.give(Notification(STATUS, encode_status(StatusCode.STARTED_OR_RESUMED_BY_USER)))
+    walk.run_for(2.0)
+    assert walk.sent(OpCode.START_OR_RESUME) == []
+
+
+def test_a_status_event_can_be_the_answer_to_a_write(connected: Walking) -> None:
+    """Where the profile says that this is how the machine acknowledges."""
+    devices = {"tells": Quirks(acknowledgement="status", control_requests=0)}
+    walk = connected(
+        configured={**LONG, "devices": devices}, device="tells", faults=("no-indication",)
+    )
+    walk.server.controlled = True
+    walk.arm(None)
+    walk.run_until(lambda each: each.state.acknowledged_speed_kmh == 2.0, 60)
+
+
+def test_a_record_in_two_halves_is_read_once_it_is_whole(walking: Walking) -> None:
+    """Split records carry a session as whole ones do."""
+    walk = walking(configured=LONG, faults=("split-records",))
+    assert at_two(walk).state.distance_m is not None
+
+
+def test_control_that_is_lost_holds_a_session_and_nothing_else(connected: Walking) -> None:
+    """Status 0xFF, idle and driving."""
+    walk = connected(configured=LONG)
+    walk.fault("control-lost:0")
+    walk.run_for(1.0)
+    assert walk.types == []
+    walk.arm(None)
+    walk.answers = None
+    walk.fault("control-lost:0")
+    walk.run_to(Phase.HOLDING, 2)
+    assert walk.state.problem is Reason.CONTROL_LOST

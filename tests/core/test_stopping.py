@@ -5,7 +5,18 @@ from dataclasses import replace
 import pytest
 
 from bridge.core import stopping
-from bridge.core.messages import EventType, OpCode, Outcome, Phase, Reason, Source, Verb
+from bridge.core.ftms import encode_treadmill_data
+from bridge.core.messages import (
+    EventType,
+    Notification,
+    OpCode,
+    Outcome,
+    Phase,
+    Reading,
+    Reason,
+    Source,
+    Verb,
+)
 from bridge.core.pilot import Pilot
 from bridge.core.quirks import Quirks
 from bridge.simulator.habits import Habits
@@ -375,3 +386,15 @@ def test_answers_that_come_when_nothing_is_being_stopped() -> None:
     stopping.pause(deck, "console", 5.0)
     assert deck.out == []
     assert not deck.control_point.busy
+
+
+def test_a_single_zero_confirms_nothing(walking: Walking) -> None:
+    """The record says 0, the belt runs: no confirmation, and Stop again."""
+    walk = at_two(walking(configured=LONG))
+    walk.fault("result:4")
+    command = ask_stop(walk, now=True)
+    walk.run_for(0.5)
+    walk.give(Notification(0x2ACD, encode_treadmill_data(Reading(speed_kmh=0.0))))
+    walk.run_for(10.0)
+    assert walk.answers_of(command) == [(Outcome.ACCEPTED, None)]
+    assert walk.state.phase is Phase.STOPPING
