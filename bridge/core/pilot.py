@@ -204,8 +204,6 @@ class Pilot:
     def _link_up(self, item: LinkUp, now_s: float) -> None:
         """S11: look first. Nothing is sent."""
         deck = self.deck
-        if deck.belt.link_up:  # nobody said that the old one was lost
-            self._link_down(LinkDown(detail="connected anew"), now_s)
         if deck.belt.link_up:  # a new link without word that the old one is gone
             self._link_down(LinkDown(detail="replaced"), now_s)
         self.joiner.drop()

@@ -1,5 +1,7 @@
 """Say, wait, then change: the one announced change, from its announcement to its end."""
 
+from dataclasses import replace
+
 import pytest
 
 from bridge.core.announcements import EXPIRES_AFTER_S, Announcements
@@ -144,3 +146,22 @@ def test_clearing_forgets_everything() -> None:
     changes.clear()
     assert changes == Changes()
     assert changes.permit(voice) is None
+
+
+def test_a_fall_takes_back_a_faster_that_was_announced() -> None:
+    """Slower was wanted in between: what was said about faster is off; without one, nothing is."""
+    changes, _ = said()
+    changes.fall()
+    assert changes.pending is None
+    changes.fall()
+    assert changes.pending is None
+
+
+def test_a_fall_leaves_an_incline_that_was_announced() -> None:
+    """The incline was said for itself; a slower speed does not contradict it."""
+    changes, _ = said()
+    assert changes.pending is not None
+    steeper = replace(changes.pending, speed_kmh=1.0, incline_pct=3.0)
+    changes.announce(steeper)
+    changes.fall()
+    assert changes.pending == steeper

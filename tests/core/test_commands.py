@@ -451,7 +451,7 @@ class TestStopInItsCorners:
     def test_idle_and_at_rest(self, connected: Walking) -> None:
         """Confirmed: it stands."""
         walk = connected()
-        walk.run_for(2.0)
+        walk.run_for(4.0)
         assert walk.ask(Verb.STOP)[0].outcome is Outcome.CONFIRMED
 
     def test_without_a_link(self, walking: Walking) -> None:

@@ -507,3 +507,23 @@ def test_a_stepped_incline_is_inside_and_not_above_what_was_asked(
     assert limits.min_incline_pct <= got <= limits.max_incline_pct
     assert got <= max(asked + 1e-7, limits.min_incline_pct)
     assert asked < 0 or got >= 0
+
+
+TENTHS_OF_A_MILE = SpeedRange(
+    min_speed_kmh=0.4828032, max_speed_kmh=6.437376, step_speed_kmh=0.1609344
+)
+
+
+@pytest.mark.parametrize(
+    ("asked_kmh", "offered_kmh"), [(2.0, 1.9312128), (1.9312128, 1.9312128), (0.1, 0.4828032)]
+)
+def test_a_grid_of_miles_keeps_its_own_steps(asked_kmh: float, offered_kmh: float) -> None:
+    """Tenths of a mile per hour: never above what was asked, and stable when asked again."""
+    assert step_down_kmh(asked_kmh, TENTHS_OF_A_MILE) == offered_kmh
+
+
+@pytest.mark.parametrize("asked_kmh", [math.inf, math.nan])
+def test_a_grid_of_miles_refuses_what_is_no_speed(asked_kmh: float) -> None:
+    """As the plain grid does."""
+    with pytest.raises(ValueError, match=r"nothing for|does not run"):
+        step_down_kmh(asked_kmh, TENTHS_OF_A_MILE)

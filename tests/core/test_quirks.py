@@ -324,3 +324,17 @@ def test_quirks_are_values() -> None:
     assert one == same
     assert hash(one) == hash(same)
     assert one != STANDARD
+
+
+def test_targets_in_mph_are_asked_in_tenths_of_a_mile() -> None:
+    """A range told in hundredths of a km/h makes no console finer; a coarser one stays."""
+    fine = SpeedRange(min_speed_kmh=0.5, max_speed_kmh=10.0, step_speed_kmh=0.01)
+    limits = machine_limits(Machine(speed_range=fine), MPH_TARGETS).speed_range
+    assert limits is not None
+    assert limits.min_speed_kmh == pytest.approx(0.6437376)
+    assert limits.step_speed_kmh == pytest.approx(0.1609344)
+    coarse = replace(fine, step_speed_kmh=0.8)
+    assert machine_limits(Machine(speed_range=coarse), MPH_TARGETS).speed_range == coarse
+
+
+MPH_TARGETS = Quirks(target_unit="mph")

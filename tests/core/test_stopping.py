@@ -280,7 +280,7 @@ def test_stop_while_the_link_is_down_is_unknown_at_once(walking: Walking) -> Non
 def test_stop_at_rest_is_confirmed_at_once_and_disarms(connected: Walking) -> None:
     """Idle: confirmed. Armed: confirmed, and nothing stays armed. Nothing is written."""
     walk = connected(presses_start=None)
-    walk.run_for(2.0)
+    walk.run_for(4.0)
     assert walk.ask(Verb.STOP)[-1].outcome is Outcome.CONFIRMED
     walk.ask(Verb.ARM, program="first-minute")
     walk.run_for(10.0)

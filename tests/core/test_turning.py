@@ -2,15 +2,13 @@
 
 import pytest
 
+from bridge.core import turning
 from bridge.core.deck import TurnStep
-from bridge.core.ftms import encode_treadmill_data
 from bridge.core.messages import (
     EventType,
-    Notification,
     OpCode,
     Outcome,
     Phase,
-    Reading,
     Reason,
     Source,
     Verb,
@@ -72,16 +70,6 @@ def test_the_slope_is_gone_before_the_question(walking: Walking) -> None:
     walk = asked(walking(configured=HILL))
     assert walk.server.belt.incline_pct < 0.05
     assert walk.targets()[-1][1] == 1.0
-
-
-def test_a_machine_that_ignores_the_incline_is_never_asked_about(walking: Walking) -> None:
-    """A slope that does not go away keeps the turn from being asked; a person stops it."""
-    walk = walking(configured=HILL)
-    walk.run_until(lambda each: each.state.incline_pct == 2.0, 120)
-    walk.fault("ignores-incline")
-    walk.run_for(120.0)
-    assert "turn_requested" not in walk.types
-    assert walk.state.phase is Phase.TURNING
 
 
 def test_an_unsure_walker_can_slow_down_while_asked(walking: Walking) -> None:
@@ -238,12 +226,24 @@ def test_a_turn_at_rest_slows_down_to_walking_first(walking: Walking) -> None:
     assert down[-16:] == [round(2.0 - 0.1 * step, 1) for step in range(16)]
 
 
-def test_one_record_of_zero_does_not_make_a_belt_stand(walking: Walking) -> None:
-    """CARE: a spurious zero on the way to rest; the belt that still moves is stopped again."""
-    walk = walking("CARE", configured=CARE, spec=BeltSpec(deceleration_kmh_per_s=0.05))
+def test_a_belt_that_moves_on_after_its_rest_is_slowed_again(walking: Walking) -> None:
+    """CARE: it stood as far as anybody saw, and before the question it moves: from the start."""
+    walk = walking("CARE", configured=CARE)
     walk.run_until(lambda each: bool(each.sent(OpCode.STOP_OR_PAUSE)), 120)
-    walk.run_for(0.3)
-    walk.give(Notification(0x2ACD, encode_treadmill_data(Reading(speed_kmh=0.0))))
-    walk.give(Notification(0x2ACD, encode_treadmill_data(Reading(speed_kmh=0.4))))
+    deck = walk.pilot.deck
+    walk.run_until(lambda _: deck.belt.at_rest, 10)
+    deck.halt, deck.turn = None, TurnStep.HALTING
+    deck.belt.measured_speed_kmh = 0.5
+    turning.step(deck, walk.now_s)
+    assert deck.turn is TurnStep.SLOWING
+    deck.belt.measured_speed_kmh = 0.0
     asked(walk)
-    assert walk.server.belt.speed_kmh < 0.05
+
+
+def test_a_belt_that_does_not_slow_down_for_a_turn_is_stopped(walking: Walking) -> None:
+    """S12: the slope stays, the question cannot be asked, and nobody waits for ever."""
+    walk = walking(configured=HILL)
+    walk.run_until(lambda each: each.state.incline_pct == 2.0, 120)
+    walk.fault("ignores-incline")
+    walk.run_to(Phase.ENDED, 300)
+    assert walk.event(EventType.SESSION_ENDED).data["reason"] == "not_following"
