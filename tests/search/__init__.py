@@ -1,0 +1,1 @@
+"""An exhaustive search of a small model of the pilot: ``python -m tests.search``."""
