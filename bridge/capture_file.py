@@ -17,7 +17,15 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    RootModel,
+    ValidationError,
+    model_validator,
+)
 
 from bridge.core.errors import CaptureError
 
@@ -98,6 +106,10 @@ class Happening(BaseModel):
 
 
 Item = Frame | Happening
+
+
+class Line(RootModel[Header | Frame | Happening]):
+    """Any line of a capture: the first is a header."""
 
 
 def read_capture(path: Path) -> tuple[Header, list[Item]]:

@@ -7,6 +7,10 @@ share of the same.
 import random
 import sys
 import time
+from collections.abc import Callable
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from bridge.core.decode import CHARACTERISTICS, decode
 from bridge.core.errors import DecodeError
@@ -39,7 +43,9 @@ def mutated(chance: random.Random) -> bytes:
     return bytes(frame[:cut]) + chance.randbytes(chance.randrange(3))
 
 
-def frames(count: int, seed: int) -> tuple[int, int]:
+def frames(
+    count: int, seed: int, *, on_progress: Callable[[int], None] = lambda _: None
+) -> tuple[int, int]:
     """Every frame decoded for people and given to a pilot that walks; (decoded, refused)."""
     chance = random.Random(seed)
     names = sorted(CHARACTERISTICS)
@@ -55,6 +61,8 @@ def frames(count: int, seed: int) -> tuple[int, int]:
         walk.now_s = round(walk.now_s + 0.05, 6)
         walk.give(Notification(chance.choice(PILOT_TARGETS), payload))
         walk.later.clear()
+        if number % 1000 == 0:
+            on_progress(number)
         if number % 200 == 0 and walk.pilot.deck.session.phase in {Phase.IDLE, Phase.ENDED}:
             walk = Walk()
             walk.arm()
@@ -66,7 +74,17 @@ def main() -> int:
     count = int(sys.argv[1]) if len(sys.argv) > 1 else FRAMES
     seed = int(sys.argv[2]) if len(sys.argv) > 2 else 1
     began_s = time.monotonic()
-    decoded, refused = frames(count, seed)
+    with Progress(
+        TextColumn("frames"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+    ) as progress:
+        task = progress.add_task("frames", total=count)
+        decoded, refused = frames(
+            count, seed, on_progress=lambda done: progress.update(task, completed=done)
+        )
     sys.stdout.write(
         f"{count} frames (seed {seed}): {decoded} decoded, {refused} refused, no exception, "
         f"{time.monotonic() - began_s:.0f} s\n"

@@ -11,6 +11,7 @@ _MODELS = {
     "config": "bridge.settings:Settings",
     "program": "bridge.program_file:ProgramFile",
     "device": "bridge.device_profile:DeviceFile",
+    "capture": "bridge.capture_file:Line",
     "level": "bridge.profiles:LevelsFile",
     "language": "bridge.profiles:LanguageFile",
 }
@@ -19,9 +20,10 @@ _MODELS = {
 
 def schema(
     what: Annotated[
-        Literal["config", "program", "device", "level", "language"],
+        Literal["config", "program", "device", "capture", "level", "language"],
         Parameter(
-            help="config: the settings file; program: a training program; device: a device profile."
+            help="config: the settings file; program: a training program; device: a device "
+            "profile; capture: one line of a capture."
         ),
     ],
     /,

@@ -125,6 +125,13 @@ def test_schema(what: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert printed(["schema", what], capsys) == schema
 
 
+def test_the_schema_of_a_capture_is_of_any_of_its_lines() -> None:
+    """A header, a frame or something that happened."""
+    schema = json_schema("capture")
+    lines = {each["$ref"].rpartition("/")[2] for each in schema["anyOf"]}
+    assert lines == {"Header", "Frame", "Happening"}
+
+
 def test_schema_lets_a_turn_go_without_a_speed() -> None:
     """What the reader fills in, the schema must not ask for."""
     segment = json_schema("program")["$defs"]["SegmentEntry"]
