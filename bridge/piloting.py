@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from bridge.bluetooth.link import ChooseDevice
 from bridge.bluetooth.scan import Seen
 from bridge.config import walker_record
+from bridge.consent import load_safety_text
 from bridge.core.deck import PilotSettings
 from bridge.core.errors import ConfigError
 from bridge.core.matching import DeviceProfile, match_device
@@ -44,6 +45,7 @@ def pilot_settings(
         devices={profile.id: profile.quirks for profile in devices.values()},
         start=settings.safety.start,
         remote=settings.safety.remote,
+        safety_version=load_safety_text().version,
         units_proven=treadmill.units_proven,
     )
 

@@ -4,7 +4,7 @@ import asyncio
 
 from hypothesis import settings
 
-settings.register_profile("fast", max_examples=100, stateful_step_count=40)
+settings.register_profile("fast", max_examples=100, stateful_step_count=25)
 settings.register_profile("long", max_examples=10_000, stateful_step_count=100)
 settings.load_profile("fast")
 

@@ -420,6 +420,7 @@ class Judge:
             self._stop_asked(now_s)
 
     def _stop_asked(self, now_s: float) -> None:
+        self.first_stop_awake_s = None  # the answer's time counts from this asking on
         self.due_at_s = now_s
         if self.link_up and not self.at_rest:
             if self.stop_asked_at_s is None:
@@ -596,7 +597,8 @@ class Judge:
 
     def _unasked(self, now_s: float) -> None:
         """S11: after a reconnect nothing leaves until a person says so."""
-        stopping = self.phase is Phase.STOPPING or self.stop_asked_at_s is not None
+        stopping = self.phase is Phase.STOPPING or self.phase in _OVER
+        stopping = stopping or self.stop_asked_at_s is not None
         if self.looking and not self.eased_in_hold and not stopping:
             self.broken("S11", "sent after a reconnect, before anybody said go on", now_s)
 

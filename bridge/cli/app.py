@@ -19,6 +19,7 @@ COMMANDS = (
     ("demo", "running:demo", "See the whole product, with nothing to install or own."),
     ("run", "running:run", "Run the bridge, until it is told to end."),
     ("scan", "scan:scan", "List the FTMS machines in reach."),
+    ("accept", "accept:accept", "Read the safety text and accept it, once for each walker."),
     ("programs", "programs:programs", "List, show and check training programs."),
     ("decode", "decode:decode", "Decode FTMS payloads, one frame as it is."),
     ("simulate", "simulate:simulate", "Be treadmills that misbehave when told to."),
