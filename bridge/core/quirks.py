@@ -363,7 +363,8 @@ def _on_tenths_of_a_mile(told: SpeedRange) -> SpeedRange:
     tenth_kmh = KMH_PER_MPH / _DECI
     if told.step_speed_kmh >= tenth_kmh - _DUST:
         return told
-    low = math.ceil(told.min_speed_kmh / tenth_kmh - _GRID_DUST) * tenth_kmh
+    # The range is told in hundredths of a km/h: 0.3 mph may stand there as 0.48 or as 0.49.
+    low = math.ceil((told.min_speed_kmh - 1 / _CENTI) / tenth_kmh) * tenth_kmh
     return replace(told, min_speed_kmh=low, step_speed_kmh=tenth_kmh)
 
 
