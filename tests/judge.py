@@ -338,6 +338,11 @@ class Judge:
                 paused = status.stop_or_pause == "pause"
                 self.console = self.console or paused
                 self.stopped_by_machine = self.stopped_by_machine or not paused
+            case StatusCode.TARGET_INCLINE_CHANGED if status.target_incline_pct is not None:
+                known = (self.standing_pct, self.measured_pct or 0.0)
+                low_pct, high_pct = min(known) - LEVEL_PCT, max(known) + LEVEL_PCT
+                foreign = not low_pct <= status.target_incline_pct <= high_pct
+                self.console = self.console or (foreign and self.phase in _DRIVING and not ours)
             case StatusCode.TARGET_SPEED_CHANGED if status.target_speed_kmh is not None:
                 recent = [kmh for at_s, kmh in self.own_targets if now_s - at_s <= STOP_SILENCE_S]
                 recent.append(self.standing_kmh)

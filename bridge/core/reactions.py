@@ -41,6 +41,9 @@ _DUST = 1e-9
 CONSOLE_STOP = "console_stop"
 """The reason of an end that somebody at the machine wanted."""
 
+SAME_INCLINE_PCT = 0.25
+"""Half of the finest incline step in the captures: closer than this is the same target."""
+
 STOPPED_BY_ITSELF_S = 2.0
 """A belt at rest for this long, unasked, was stopped at the machine. One record of zero may lie
 (Merach sends single spurious zeros, QZ horizontreadmill.cpp:2891)."""
@@ -162,6 +165,10 @@ def _status(deck: Deck, status: MachineStatus, now_s: float) -> None:
             target_kmh = status.target_speed_kmh
             if target_kmh is not None and deck.halt is None:
                 _told_target(deck, target_kmh, now_s)
+        case StatusCode.TARGET_INCLINE_CHANGED if deck.session.phase in DRIVING:
+            target_pct = status.target_incline_pct
+            if target_pct is not None and deck.halt is None:
+                _told_incline(deck, target_pct, now_s)
         case StatusCode.STARTED_OR_RESUMED_BY_USER:
             _started(deck, now_s)
         case StatusCode.CONTROL_PERMISSION_LOST:
@@ -194,6 +201,16 @@ def _shake_hands(deck: Deck, now_s: float) -> None:
     if isinstance(cleared, ClearedStart):
         deck.control_point.want_control()
         deck.control_point.want_start(cleared)
+
+
+def _told_incline(deck: Deck, target_pct: float, now_s: float) -> None:
+    """S8: a slope between where the machine is and where we sent it is ours; else the console's."""
+    belt = deck.belt
+    ours = (deck.drive.cleared_incline_pct, belt.acknowledged_incline_pct)
+    known = [pct for pct in (*ours, belt.measured_incline_pct) if pct is not None]
+    low_pct, high_pct = min(known) - SAME_INCLINE_PCT, max(known) + SAME_INCLINE_PCT
+    if not low_pct <= target_pct <= high_pct:
+        _console_override(deck, belt.measured_speed_kmh, now_s)
 
 
 def _told_target(deck: Deck, target_kmh: float, now_s: float) -> None:

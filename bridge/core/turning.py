@@ -53,6 +53,8 @@ def step(deck: Deck, now_s: float) -> None:
         case TurnStep.HALTING:
             if deck.belt.moving:  # one record of zero was not the end of it
                 _move(deck, "moving")
+            elif not _level(deck):  # S14; it was level before the Stop, so the console did this
+                stopping.begin(deck, Reason.CONSOLE_OVERRIDE.value, now_s)
             else:
                 _ask(deck, now_s, "prompt.turn_at_rest")
         case TurnStep.ASKED | TurnStep.CONFIRMED if not deck.rests_for_turn:
