@@ -85,7 +85,7 @@ def _keep_slow(deck: Deck, incline_pct: float, now_s: float) -> float:
 
 def _slow_down(deck: Deck, now_s: float) -> None:
     target_kmh = _keep_slow(deck, 0.0, now_s)
-    level = _level(deck)
+    level = _level(deck) and not deck.control_point.busy  # nor is a last step on its way
     if turns_at_rest(deck):
         if deck.drive.cleared_speed_kmh <= target_kmh + _DUST and level:
             stopping.begin(deck, "turn", now_s, goal=HaltGoal.TURN)
@@ -99,10 +99,10 @@ def _slow_down(deck: Deck, now_s: float) -> None:
 
 
 def _level(deck: Deck) -> bool:
-    """S14: incline is 0 before a turn: cleared, answered and, where it is told, measured."""
+    """S14: incline is 0 before a turn, cleared and, where it is told, measured."""
     incline_pct = deck.belt.measured_incline_pct
     told = incline_pct is None or abs(incline_pct) < _LEVEL_PCT
-    return abs(deck.drive.cleared_incline_pct) <= _DUST and told and not deck.control_point.busy
+    return abs(deck.drive.cleared_incline_pct) <= _DUST and told
 
 
 def _ask(deck: Deck, now_s: float, phrase: str) -> None:

@@ -115,14 +115,20 @@ def test_our_own_targets_come_back_as_echoes(walking: Walking) -> None:
     """Status 0x05 for what we wrote is not the console."""
     walk = at_two(walking(configured=LONG))
     assert walk.types.count("console_override") == 0
-    for armed_only in (StatusCode.TARGET_SPEED_CHANGED, StatusCode.TARGET_INCLINE_CHANGED):
-        name = (
-            "target_speed_kmh"
-            if armed_only is StatusCode.TARGET_SPEED_CHANGED
-            else "target_incline_pct"
-        )
-        walk.give(Notification(STATUS, encode_status(armed_only, **{name: 2.0})))
+    speed = encode_status(StatusCode.TARGET_SPEED_CHANGED, target_speed_kmh=2.0)
+    level = encode_status(StatusCode.TARGET_INCLINE_CHANGED, target_incline_pct=0.0)
+    for echo in (speed, level):
+        walk.give(Notification(STATUS, echo))
     assert walk.state.phase is Phase.MOVING
+
+
+def test_a_slope_chosen_at_the_console_holds(walking: Walking) -> None:
+    """S8: the incline key is a choice like the speed key."""
+    walk = at_two(walking(configured=LONG))
+    walk.at_console(walk.server.console_incline, 4.0)
+    walk.run_for(0.2)
+    assert walk.types[-2:] == ["console_override", "holding"]
+    assert walk.state.phase is Phase.HOLDING
 
 
 def test_a_target_told_in_a_pause_or_while_armed_is_the_consoles_own(connected: Walking) -> None:
