@@ -122,6 +122,14 @@ def test_our_own_targets_come_back_as_echoes(walking: Walking) -> None:
     assert walk.state.phase is Phase.MOVING
 
 
+@pytest.mark.parametrize("payload", [b"\x05", b"\x06", b"\x05\x01", b"\x06\x01"])
+def test_a_target_that_is_not_named_is_nobodys_choice(walking: Walking, payload: bytes) -> None:
+    """A status event cut short says that something changed, and not to what."""
+    walk = at_two(walking(configured=LONG))
+    walk.give(Notification(STATUS, payload))
+    assert walk.state.phase is Phase.MOVING
+
+
 def test_a_slope_chosen_at_the_console_holds(walking: Walking) -> None:
     """S8: the incline key is a choice like the speed key."""
     walk = at_two(walking(configured=LONG))

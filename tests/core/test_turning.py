@@ -247,3 +247,18 @@ def test_a_belt_that_does_not_slow_down_for_a_turn_is_stopped(walking: Walking) 
     walk.fault("ignores-incline")
     walk.run_to(Phase.ENDED, 300)
     assert walk.event(EventType.SESSION_ENDED).data["reason"] == "not_following"
+
+
+def test_a_slope_made_at_the_console_while_the_belt_halts_ends_the_walk(walking: Walking) -> None:
+    """S14: nobody is asked to turn on a slope; it was level before the Stop, so a hand did this."""
+    walk = walking("CARE", configured=CARE)
+    walk.arm()
+    walk.run_until(lambda each: each.pilot.deck.turn is TurnStep.SLOWING, 200)
+    walk.run_until(lambda each: each.pilot.deck.halt is not None, 60)
+    deck = walk.pilot.deck
+    deck.belt.measured_speed_kmh, deck.belt.measured_incline_pct = 0.0, 4.0
+    deck.halt, deck.turn = None, TurnStep.HALTING
+    turning.step(deck, walk.now_s)
+    walk.run_for(1.0)
+    assert "turn_requested" not in walk.types
+    assert walk.event(EventType.SESSION_ENDED).data["reason"] == Reason.CONSOLE_OVERRIDE.value

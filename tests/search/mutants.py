@@ -281,4 +281,4 @@ MUTANTS: tuple[Mutant, ...] = (
         scene="page",
     ),
 )
-"""S19 is the recorder's and the store's; S22 and S23 have no wall in the pilot yet."""
+"""No mutant for what is not searched: S19, S22 and S23 (`tests.search.rules`)."""

@@ -30,8 +30,8 @@ RULES = {
     "S20": "beyond the proven speed one step each announcement",
     "S21": "no more than 2.0 km/h before the units are proven",
 }
-"""What is looked for. S19 (crashes of the process) and S22, S23 (heart rate, progression) are not
-the pilot's to break yet, and are not searched."""
+"""What is looked for. Not searched: S19 (crashes of the process), S22 (heart rate: no record of the
+model carries one) and S23 (progression)."""
 
 
 def exact(deck: Deck) -> str:
