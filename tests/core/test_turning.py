@@ -254,11 +254,8 @@ def test_a_slope_made_at_the_console_while_the_belt_halts_ends_the_walk(walking:
     walk = walking("CARE", configured=CARE)
     walk.arm()
     walk.run_until(lambda each: each.pilot.deck.turn is TurnStep.SLOWING, 200)
-    walk.run_until(lambda each: each.pilot.deck.halt is not None, 60)
-    deck = walk.pilot.deck
-    deck.belt.measured_speed_kmh, deck.belt.measured_incline_pct = 0.0, 4.0
-    deck.halt, deck.turn = None, TurnStep.HALTING
-    turning.step(deck, walk.now_s)
-    walk.run_for(1.0)
+    walk.run_until(lambda each: bool(each.sent(OpCode.STOP_OR_PAUSE)), 60)
+    walk.at_console(walk.server.console_incline, 4.0)
+    walk.run_to(Phase.ENDED, 30)
     assert "turn_requested" not in walk.types
     assert walk.event(EventType.SESSION_ENDED).data["reason"] == Reason.CONSOLE_OVERRIDE.value
