@@ -94,7 +94,12 @@ class CaptureTap:
             for line in (header, *self._early):
                 self._put(line)
             self._early.clear()
-        data = {"identity": identity, "reads": reads, "controllable": machine.controllable}
+        data = {
+            "identity": identity,
+            "reads": reads,
+            "controllable": machine.controllable,
+            "device": item.device,
+        }
         self._line(at_s, {"event": "link_up", "data": data})
 
     def _frame(self, at_s: float, way: str, characteristic: int, payload: bytes) -> None:

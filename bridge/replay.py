@@ -15,6 +15,7 @@ from bridge.core.deck import PilotSettings
 from bridge.core.decode import decode
 from bridge.core.errors import CaptureError, DecodeError
 from bridge.core.ftms import decode_incline_range, decode_speed_range, read_features
+from bridge.core.matching import STANDARD_ID
 from bridge.core.messages import (
     Announcement,
     Command,
@@ -38,6 +39,7 @@ from bridge.core.messages import (
     json_value,
 )
 from bridge.core.pilot import Pilot
+from bridge.device_profile import load_devices
 from bridge.profiles import load_language, load_levels, load_programs
 
 FEATURES, SPEED_RANGE, INCLINE_RANGE, CONTROL_POINT = 0x2ACC, 0x2AD4, 0x2AD5, 0x2AD9
@@ -213,6 +215,7 @@ def settings_for(header: Header, treadmill: str = "replay") -> PilotSettings:
         remote=said.get("remote", "slow-only"),
         units_proven=said.get("units_proven", True),
         new_session_id=lambda: "replayed",
+        devices={ident: each.quirks for ident, each in load_devices().items()},
     )
 
 
@@ -231,7 +234,8 @@ def _link_up(data: dict[str, Any]) -> Input:
     reads = {int(key, 16): bytes.fromhex(value) for key, value in data.get("reads", {}).items()}
     identity = Identity(**data.get("identity", {}))
     return LinkUp(
-        machine=machine_from(reads, identity, controllable=data.get("controllable", True))
+        machine=machine_from(reads, identity, controllable=data.get("controllable", True)),
+        device=data.get("device", STANDARD_ID),
     )
 
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from bridge.capture import CaptureTap, capturing
 from bridge.capture_file import Frame, Header, read_capture, scrubbed_name
 from bridge.cli.app import main
 from bridge.clock import PacedClock
+from bridge.core.deck import PilotSettings
 from bridge.core.errors import CaptureError
 from bridge.core.messages import (
     ControlPointWrite,
@@ -23,8 +25,10 @@ from bridge.core.messages import (
     Phase,
     Verb,
 )
+from bridge.device_profile import load_devices
 from bridge.replay import replay, settings_for
-from tests.virtual import Walk
+from bridge.simulator.model import find_model
+from tests.virtual import Walk, settings
 
 SEQUENCES = Path(__file__).resolve().parents[2] / "shared" / "vectors" / "sequences"
 HEADER = '{"type":"header","schema":1,"device":"Test"}'
@@ -58,19 +62,28 @@ def _with_reads(item: Input, walk: Walk) -> Input:
     """What a radio would have read at connect."""
     if not isinstance(item, LinkUp):
         return item
-    reads = tuple((uuid16, walk.server.read(uuid16)) for uuid16 in (0x2ACC, 0x2AD4, 0x2AD5))
+    reads = []
+    for uuid16 in (0x2ACC, 0x2AD4, 0x2AD5):
+        with suppress(LookupError):
+            reads.append((uuid16, walk.server.read(uuid16)))
     identity = Identity(name="FS-D9D0A1", manufacturer="Tests", model="Belt", serial="SECRET-1")
-    return LinkUp(machine=Machine(identity=identity, reads=reads))
+    return LinkUp(machine=Machine(identity=identity, reads=tuple(reads)), device=item.device)
 
 
-def captured(folder: Path, course: Callable[[Walk], None], **walk: object) -> tuple[Path, Walk]:
+def captured(
+    folder: Path,
+    course: Callable[[Walk], None],
+    *,
+    configured: PilotSettings | None = None,
+    **walk: object,
+) -> tuple[Path, Walk]:
     """A capture of one walk in virtual time."""
     path = folder / "walk.jsonl"
     with path.open("w", encoding="utf-8") as file:
-        settings = Walk().settings
+        driven = configured or settings()
         tap = CaptureTap(file, 1000.0)
-        tap.driven_by(settings)
-        done = CapturedWalk(settings=settings, tap=tap, **walk)  # type: ignore[arg-type]
+        tap.driven_by(driven)
+        done = CapturedWalk(settings=driven, tap=tap, **walk)  # type: ignore[arg-type]
         course(done)
     return path, done
 
@@ -104,6 +117,22 @@ def test_a_capture_of_our_own_gives_the_same_events_and_writes(
     assert [event["type"] for event in again.events] == walk.types
     assert [write["hex"] for write in again.writes] == [data.hex() for _, data in walk.writes]
     assert again.malformed == 0
+
+
+@pytest.mark.parametrize(
+    "ident", ["standard", "kingsmith-mc21", "tm4800", "fitshow-fs-d9d0a1", "matrix-t600x"]
+)
+def test_captures_of_simulated_models_walk_again(tmp_path: Path, ident: str) -> None:
+    """Miles, answers elsewhere, wrong order, fading targets: the same events, the same bytes."""
+    quirks = {name: profile.quirks for name, profile in load_devices().items()}
+    path, walk = captured(
+        tmp_path, whole, model=find_model(ident), device=ident, configured=settings(devices=quirks)
+    )
+    header, items = read_capture(path)
+    again = replay(header, items, settings_for(header), "first-minute")
+    assert "session_ended" in walk.types
+    assert [event["type"] for event in again.events] == walk.types
+    assert [write["hex"] for write in again.writes] == [data.hex() for _, data in walk.writes]
 
 
 def test_nothing_tells_one_machine_from_its_sisters(tmp_path: Path) -> None:
