@@ -15,6 +15,7 @@ from typing import TextIO
 from bridge.bluetooth.backend import Backend
 from bridge.bluetooth.inbox import Inbox
 from bridge.bluetooth.link import TreadmillLink
+from bridge.bluetooth.machine import CONTROL_POINT
 from bridge.capture_file import SCHEMA, scrubbed_name
 from bridge.clock import Clock, LoopClock, rfc3339, utc_now
 from bridge.core.deck import PilotSettings
@@ -30,7 +31,6 @@ from bridge.core.messages import (
 
 _log = logging.getLogger(__name__)
 
-CONTROL_POINT = 0x2AD9
 CONNECT_TIMEOUT_S = 30.0
 """A treadmill that is on and free answers a scan and a connect within a few seconds."""
 

@@ -14,8 +14,6 @@ from bridge.data import shipped_profiles
 from bridge.profiles import read_toml, shaped
 from bridge.settings import Table
 
-NORM = "en"
-
 
 class SafetyText(Table):
     """What is shown, in one language."""

@@ -24,14 +24,6 @@ class PromptKind(StrEnum):
     RESUME = "resume"
 
 
-class PromptEnd(StrEnum):
-    """How a prompt ended."""
-
-    CONFIRMED = "confirmed"
-    EXPIRED = "expired"
-    WITHDRAWN = "withdrawn"
-
-
 PROMPT_TIMES_S: Mapping[PromptKind, float] = {
     PromptKind.TETHER: 120.0,
     PromptKind.TURN: 60.0,  # S13
